@@ -280,7 +280,16 @@ impl Journal {
         self.found_on_disk(put)
     }
 
-    /// The same without waiting, where that is over by now.
+    /// The same, and that nothing became of the journal since.
+    ///
+    /// # Errors
+    /// As [`Journal::settle`] and [`Journal::stands`].
+    pub fn settle_where_it_stands(&mut self) -> Result<(), JournalError> {
+        self.settle()?;
+        self.stands()
+    }
+
+    /// The first without waiting, where that is over by now.
     ///
     /// # Errors
     /// As [`Journal::record_durably`].

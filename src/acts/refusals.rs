@@ -61,6 +61,10 @@ fn wording_of(refusal: &Refusal) -> (&'static str, String) {
         Refusal::ItemsUnsigned(items) => {
             return ("{} items are not signed yet.", items.to_string());
         }
+        Refusal::JournalGone => {
+            "The journal was lost, so nothing is applied: it could not be committed. {quit} leaves; walk \
+             again with --journal PATH for another place."
+        }
         Refusal::BackupUnderWay => "The backup is still being made; {cancel} cancels it.",
         Refusal::AlreadyStopping => "The backup is being stopped already.",
         Refusal::AlreadyCancelling => "Cancelling already; waiting for the server's answer.",

@@ -53,6 +53,7 @@ pub enum Refusal {
     NoReference,
     NameMissing,
     ItemsUnsigned(usize),
+    JournalGone,
     BackupUnderWay,
     AlreadyStopping,
     AlreadyCancelling,

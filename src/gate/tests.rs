@@ -421,6 +421,28 @@ fn a_journal_lost_while_the_script_runs_forbids_commit() {
 }
 
 #[test]
+fn without_a_journal_nothing_is_applied() {
+    let mut run = Run::signed();
+    run.event(Event::JournalLost("disk full".into()));
+    run.key(Command::Apply);
+    assert!(run.says(&Refusal::JournalGone));
+    assert!(matches!(run.phase(), Phase::Checklist { .. }));
+}
+
+#[test]
+fn a_checklist_that_changes_all_the_time_is_left_all_the_same() {
+    let changes: [fn(&mut Run) -> &mut Run; 2] = [
+        |run| run.report(Body::SessionEnded(ServerMessage::default())),
+        |run| run.key(Command::ProbeAgain),
+    ];
+    for change in changes {
+        let mut run = Run::signed();
+        change(&mut run).event(Event::Asked(Command::Quit));
+        assert!(matches!(run.phase(), Phase::Left(_)), "{:?}", run.phase());
+    }
+}
+
+#[test]
 fn a_rollback_tag_for_commit_is_never_called_committed() {
     let mut run = Run::committing();
     run.report(Body::CommitAnswered(CommitAnswer::Tag {

@@ -273,6 +273,11 @@ impl<H: HeldSession> Engine<H> {
                 return;
             }
         }
+        if self.is_let(&event, Command::Apply)
+            && let Err(error) = self.hear_disk(Journal::settle_where_it_stands)
+        {
+            self.drain(VecDeque::from([Event::JournalLost(error.to_string())]));
+        }
         self.drain(VecDeque::from([event]));
         self.write_down();
         if let Err(error) = self.hear_disk(Journal::settle_by_now) {
@@ -303,6 +308,12 @@ impl<H: HeldSession> Engine<H> {
         if let Err(error) = self.write_kept() {
             self.drain(VecDeque::from([Event::JournalLost(error.to_string())]));
         }
+    }
+
+    /// Whether that is asked for, and let.
+    fn is_let(&self, event: &Event, command: Command) -> bool {
+        let let_now = self.machine.is_shown() && self.machine.offer(command.act()).is_open();
+        *event == Event::Asked(command) && let_now
     }
 
     /// Whether a person asks for something, and is let, that rests on the files as they were read.
@@ -400,6 +411,10 @@ impl<H: HeldSession> Engine<H> {
         watchdog.hear();
         if let Some(alarm) = self.machine.leaving() {
             watchdog.tell_to_leave(alarm.exit_code());
+        }
+        // Its last line goes to a disk that may hang.
+        if let Phase::Left(code) = self.machine.phase() {
+            watchdog.tell_to_leave(*code);
         }
         let xid = self.account.transaction.xid.clone();
         let known = match self.machine.phase() {
@@ -604,12 +619,7 @@ impl<H: HeldSession> Engine<H> {
                     .unwrap_or_default();
                 return self.held.ask_earlier(seq, journal, xid);
             }
-            Request::Begin => {
-                if let Err(error) = self.hear_disk(Journal::settle) {
-                    events.push_back(Event::JournalLost(error.to_string()));
-                }
-                Order::Begin
-            }
+            Request::Begin => Order::Begin,
             Request::RunScript => Order::RunScript,
             Request::Settle => Order::Settle,
             Request::TakeDown => Order::TakeDown,

@@ -311,7 +311,9 @@ impl<'a, H: HeldSession, B: Surface> Turn<'a, H, B> {
         let before = ahead.then(|| self.screen.clone());
         let (machine, account) = (self.engine.machine(), self.engine.account());
         let events = self.screen.key(key, machine, account);
-        let asks = events.iter().any(|event| matches!(event, Event::Asked(_)));
+        let of_frame =
+            |event: &Event| matches!(event, Event::Asked(act) if machine.needs_frame(act));
+        let asks = events.iter().any(of_frame);
         match before {
             Some(before) if asks => {
                 *self.screen = before;

@@ -94,7 +94,7 @@ fn every_refusal() -> Vec<Refusal> {
     let mut all = every!(Refusal:
         NothingToDoHere, NotDrawn, NoSuchItem, AlreadySigned, NotSigned, EvidenceAwaited, EvidenceFails,
         NoEvidence, ItemFails, NotReadToEnd, FindingsOpen(1), FindingsOpen(2), NothingToAcknowledge,
-        ReferenceMissing, WordsMissing, NoReference, NameMissing, ItemsUnsigned(1), ItemsUnsigned(2),
+        ReferenceMissing, WordsMissing, NoReference, NameMissing, ItemsUnsigned(1), ItemsUnsigned(2), JournalGone,
         BackupUnderWay, AlreadyStopping, AlreadyCancelling, CancelWithoutEffect, LookNotCancelled,
         CommitNotCancelled, NotArmed, RehearsalNeverCommits, MustRollBack(Why::ChecksFailed),
         WrongName { expected: "db1".to_owned() }, ReasonMissing, SecondSignerMissing, SamePerson,

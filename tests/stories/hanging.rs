@@ -260,6 +260,22 @@ fn q_twice_at_the_gate_on_a_dead_disk() {
 }
 
 #[test]
+fn q_on_the_checklist_on_a_dead_disk() {
+    let stage = Stage::set(Scenario::Clean);
+    let Some(disk) = Disk::new(&stage) else {
+        return;
+    };
+    disk.die();
+    let mut terminal = disk.run(&stage);
+    terminal.wait_for_evidence();
+    disk.wait_until_waited_for();
+    let since = Instant::now();
+    terminal.key("q");
+    assert_gone(&stage, &mut terminal, 1, since);
+    assert_said(&terminal, &["Nothing was applied."]);
+}
+
+#[test]
 fn terminated_while_the_intent_to_commit_waits_for_a_dead_disk() {
     let stage = Stage::set(Scenario::Clean);
     let Some(disk) = Disk::new(&stage) else {

@@ -83,6 +83,27 @@ fn a_journal_that_is_gone_or_changed_refuses_commit() {
     }
 }
 
+#[test]
+fn a_journal_that_is_gone_before_anything_is_applied_lets_nothing_be_applied() {
+    let stage = Stage::set(Scenario::Clean);
+    let path = stage.home().join("gone.jsonl");
+    let mut terminal = stage.run_with(&["--journal", path.to_str().unwrap()]);
+    terminal.sign_everything();
+    fs::remove_file(&path).unwrap();
+    terminal
+        .key("a")
+        .wait_until("nothing is applied", |screen| {
+            unwrapped(screen).contains("The journal was lost, so nothing is applied")
+        })
+        .shows(&["no transaction is open"]);
+    stage.assert_nothing_seen();
+    terminal.key("q");
+    assert_eq!(terminal.exit_code(), 1, "{}", terminal.picture());
+    assert!(terminal.screen_text().contains("Journal: LOST: "));
+    stage.assert_untouched();
+    stage.assert_nobody_left();
+}
+
 /// Lets no file of the program in `terminal` grow beyond `bytes`, as `ulimit -f` does.
 #[cfg(target_os = "linux")]
 fn limit_files(terminal: &Terminal, bytes: u64) {

@@ -65,8 +65,16 @@ impl Machine {
         match self.offer(command.act()) {
             Offer::Absent => Some(Refusal::NothingToDoHere),
             Offer::Refused(refusal) => Some(refusal),
-            Offer::Open => (!self.shown).then_some(Refusal::NotDrawn),
+            Offer::Open => (!self.shown && self.needs_frame(command)).then_some(Refusal::NotDrawn),
         }
+    }
+
+    /// Whether it is taken only from who has seen the present state. Leaving is not where it ends nothing
+    /// that was begun: a screen that changes all the time, on a server that is lost again and again, must
+    /// not keep anybody.
+    pub fn needs_frame(&self, command: &Command) -> bool {
+        let begun = !matches!(self.phase, Phase::Connecting | Phase::Checklist { .. });
+        begun || *command != Command::Quit
     }
 
     fn refuse(&mut self, command: &Command, refusal: Refusal) -> Vec<Effect> {

@@ -130,6 +130,7 @@ impl Machine {
                     let fails = |item: &Signature| item.standing.forbids();
                     Offer::unless(self.items.iter().any(fails).then_some(Refusal::ItemFails))
                 }
+                Mode::Run if self.journal_lost => Offer::Refused(Refusal::JournalGone),
                 Mode::Run => {
                     let unsigned = self.items.iter().filter(|item| !item.signed).count();
                     if unsigned > 0 {

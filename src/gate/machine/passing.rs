@@ -8,7 +8,7 @@ use crate::facts::{Alarm, Ending, ExitCode, Millis, Observation, Why};
 use crate::gate::effect::{Effect, Request};
 use crate::gate::offer::Refusal;
 use crate::gate::phase::{Phase, Prompt};
-use crate::gate::plan;
+use crate::gate::plan::{self, Mode};
 
 impl Machine {
     pub(super) fn ticked(&mut self, elapsed: Millis) -> Vec<Effect> {
@@ -121,6 +121,7 @@ impl Machine {
     /// The pause before the next attempt, or before the second pass is tried again.
     fn begin_again_in_time(&mut self, elapsed: Millis) -> Vec<Effect> {
         let limit = self.plan.approval_limit();
+        let lost = self.journal_lost && self.plan.mode == Mode::Run;
         let Phase::Waiting {
             left,
             proof,
@@ -129,6 +130,10 @@ impl Machine {
         else {
             return Vec::new();
         };
+        if lost {
+            let (why, proof) = (Why::JournalLost, proof.clone());
+            return self.end(Ending::RolledBack { why, proof });
+        }
         *left = left.saturating_sub(elapsed);
         let over = *left == 0;
         match approval.take() {

@@ -57,7 +57,8 @@ fn is_still_refused(refusal: &Refusal, machine: &Machine) -> bool {
         | Refusal::WordsMissing
         | Refusal::NoReference
         | Refusal::NameMissing
-        | Refusal::ItemsUnsigned(_) => on_checklist,
+        | Refusal::ItemsUnsigned(_)
+        | Refusal::JournalGone => on_checklist,
         Refusal::EvidenceAwaited => on_checklist && awaits_evidence(machine),
         Refusal::BackupUnderWay | Refusal::AlreadyStopping => machine.is_backing_up(),
         Refusal::AlreadyCancelling => cancelling.is_some_and(|since| since < plan::CANCEL_PATIENCE),
