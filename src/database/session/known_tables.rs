@@ -38,7 +38,7 @@ impl KnownTables {
                 self.own.insert(table.to_string());
                 true
             }
-            "ALTER TABLE" if has_word(&statement.text, &RENAMING) => {
+            "ALTER TABLE" if has_word(&statement.text, &REARRANGING) => {
                 self.forget();
                 false
             }
@@ -123,8 +123,8 @@ fn locks_its_table_alone(changes: &[Change]) -> bool {
     !changes.is_empty() && changes.iter().all(|change| alone(&change.deed))
 }
 
-/// Behind these words a name means another table.
-const RENAMING: [&str; 2] = ["rename", "schema"];
+/// Behind these words a name means another table, or a table has children that it did not have.
+const REARRANGING: [&str; 4] = ["rename", "schema", "inherit", "attach"];
 
 /// Whether a definition of a table has no word by which it is about another one, or one that was there.
 fn names_no_other(text: &str) -> bool {

@@ -349,6 +349,10 @@ mod tests {
                 true,
             ),
             ("DROP TABLE s.u; ALTER TABLE s.t ADD o int;", true),
+            (
+                "ALTER TABLE s.u INHERIT s.t; ALTER TABLE s.t ADD o int;",
+                true,
+            ),
             ("TRUNCATE s.t; ALTER TABLE s.t ADD o int;", true),
             ("DO $$BEGIN END$$; ALTER TABLE s.t ADD o int;", true),
             ("SELECT f(); ALTER TABLE s.t ADD o int;", true),
