@@ -66,7 +66,9 @@ fn the_box_for_the_name_says_that_it_is_too_late() {
             }
         };
         assert!(said.contains(late), "{size:?}: {said}");
-        assert!(!said.contains("begins the second pass"), "{size:?}: {said}");
+        for promised in ["begins the second pass", "commits by itself what comes"] {
+            assert!(!said.contains(promised), "{size:?}: {said}");
+        }
     }
     walk.type_text("ops");
     walk.press("Enter");

@@ -32,6 +32,8 @@ pub(crate) fn name(scene: &Scene<'_>, typed: &TextField, columns: usize) -> Vec<
     let review = matches!(scene.machine.phase(), Phase::Reviewing { .. });
     let work = counted(scene.sent(), "statement", "statements");
     let mut lines = match review {
+        // What it would do is not told beside that it does nothing any more.
+        _ if review::too_late(scene).is_some() => Vec::new(),
         false => vec![Line::from(format!(
             "This makes {} permanent, all at once, in",
             scene.work()
