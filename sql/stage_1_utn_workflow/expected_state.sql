@@ -114,7 +114,8 @@ FROM (
 ) AS looked (problem, found);
 
 -- A duplicate would stop the unique index half-way, with the locks held. That there is none is counted by
--- sorting, which takes a third of the time that grouping takes; which they are is asked where there are.
+-- sorting, which takes a third of the time that grouping takes: as many different ones as there are rows. Which
+-- they are is asked where that does not hold, which may be for NULLs only.
 SELECT 'message_id: no duplicates' AS "check",
        CASE WHEN answer = '0' THEN 'PASS' ELSE 'FAIL' END AS status,
        CASE
@@ -128,7 +129,7 @@ FROM (
     SELECT looked.reason,
            CASE WHEN looked.reason IS NULL THEN (SELECT word FROM ts_stat($query$
                SELECT array_to_tsvector(ARRAY[CASE
-                   WHEN (SELECT count(message_id) = count(DISTINCT message_id)
+                   WHEN (SELECT count(*) = count(DISTINCT message_id)
                          FROM service_ops.integration_inbox) THEN '0'
                    ELSE (SELECT concat_ws(' ', count(*),
                              left(string_agg(format('%s (%s rows)', message_id, times), ', ' ORDER BY message_id)
