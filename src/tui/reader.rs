@@ -710,9 +710,25 @@ impl DocumentPages {
     }
 }
 
+/// Whether so many blanks stand together as may be shown as [`BLANKS`] columns: most lines have none, and
+/// whoever looks for the next mark in a long script waits for all of them.
+fn has_gap(code: &str) -> bool {
+    // What is shown widest of all blanks is an escaped one, in 8 columns.
+    const FEWEST: usize = BLANKS / 8;
+    let mut together = 0;
+    code.chars().any(|letter| {
+        together = if letter.is_whitespace() {
+            together + 1
+        } else {
+            0
+        };
+        together >= FEWEST
+    })
+}
+
 /// What is said of a line that has text far to the right, behind more blanks than any layout needs.
 fn far_text(look: Appearance, code: &str) -> Option<String> {
-    if code.len() <= FAR {
+    if code.len() <= FAR || !has_gap(code) {
         return None;
     }
     let (mut column, mut blanks) = (0, 0);
