@@ -138,7 +138,7 @@ pub(super) fn attend(
         let watchdog = Watchdog::start().wrap_err("the program's own tasks cannot be started")?;
         signals::listen(&alarms, &watchdog).wrap_err("signals cannot be listened to")?;
         let take_seat = || match on_screen {
-            true => Seat::screen(!look.no_mouse, alarmed, questions),
+            true => Seat::screen(!look.no_mouse, alarmed, questions, watchdog.clone()),
             false => Ok(Seat::lines(alarmed, questions, interactive, look)),
         };
         // The walks after the first go to the server that was reached then.

@@ -41,6 +41,19 @@ pub struct Input {
     pub what: What,
 }
 
+impl Input {
+    /// Whether it is what leaves wherever nothing is typed.
+    pub fn is_to_leave(&self) -> bool {
+        let What::Key(key) = &self.what else {
+            return false;
+        };
+        match key.modifiers.contains(KeyModifiers::CONTROL) {
+            true => key.code == KeyCode::Char('c'),
+            false => key.code == KeyCode::Char('q'),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
     Key(KeyEvent),

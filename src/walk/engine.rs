@@ -627,8 +627,14 @@ impl<H: HeldSession> Engine<H> {
             Request::RollBack => {
                 // A rollback is sent in any case: keeping the locks would be worse than a gap.
                 let entry = Entry::intent(Decision::RollBack, self.account.transaction.xid.clone());
+                if let Some(watchdog) = &self.watchdog {
+                    watchdog.try_to_write();
+                }
                 if let Err(error) = self.write(&entry, true) {
                     events.push_back(Event::JournalLost(error.to_string()));
+                }
+                if let Some(watchdog) = &self.watchdog {
+                    watchdog.hear();
                 }
                 Order::RollBack
             }

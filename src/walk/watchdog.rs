@@ -29,6 +29,8 @@ const CLOSED: Duration = Duration::from_millis(350);
 const CANCELLING: Duration = Duration::from_millis(150);
 /// How long the last words may take, which a terminal may not want.
 const WORDS: Duration = Duration::from_millis(100);
+/// Why it was ended, where it was told to leave.
+const WHEN_TOLD: &str = " when it was told to leave";
 /// How long an orderly exit may take before the process is killed.
 const EXIT: Duration = Duration::from_millis(600);
 
@@ -58,6 +60,10 @@ pub enum EndingNow {
 struct WatchdogState {
     /// When it was first told to leave, and what it leaves with after a rollback.
     told: Option<(Instant, ExitCode)>,
+    /// Since when something is under way that locks must not wait for longer than for a leaving.
+    tried: Option<Instant>,
+    /// How often somebody pressed what leaves since the loop was heard of.
+    pressed: u8,
     heard: Instant,
     /// The loop has left, and the last words may take until then.
     closes: Option<Instant>,
@@ -76,6 +82,8 @@ impl Watchdog {
     pub fn start() -> std::io::Result<Watchdog> {
         let state = WatchdogState {
             told: None,
+            tried: None,
+            pressed: 0,
             heard: Instant::now(),
             closes: None,
             known: EndingNow::Nothing,
@@ -120,7 +128,30 @@ impl Watchdog {
     }
 
     pub fn hear(&self) {
-        self.lock().heard = Instant::now();
+        let mut state = self.lock();
+        state.heard = Instant::now();
+        (state.tried, state.pressed) = (None, 0);
+    }
+
+    /// The loop turns to a disk that may hang, and is heard of behind that; ROLLBACK waits for it.
+    pub fn try_to_write(&self) {
+        self.lock().tried.get_or_insert(Instant::now());
+        self.0.1.notify_all();
+    }
+
+    /// Somebody pressed what leaves. A loop that is stuck does not take it; pressed again, it counts as
+    /// it would have there.
+    pub fn hear_press(&self) {
+        let mut state = self.lock();
+        if state.heard.elapsed() < SILENCE {
+            state.pressed = 0;
+            return;
+        }
+        state.pressed = state.pressed.saturating_add(1);
+        if state.pressed > 1 {
+            state.tried.get_or_insert(Instant::now());
+            self.0.1.notify_all();
+        }
     }
 
     /// What would be true if the process ended now.
@@ -144,7 +175,8 @@ impl Watchdog {
     fn watch(&self) {
         let mut state = self.lock();
         let code = loop {
-            let Some((told, code)) = state.told else {
+            let tried = state.tried.map(|tried| (tried, ExitCode::RolledBack));
+            let Some((told, code)) = state.told.or(tried) else {
                 let woken = self.0.1.wait(state);
                 state = woken.unwrap_or_else(|broken| broken.into_inner());
                 continue;
@@ -162,10 +194,12 @@ impl Watchdog {
         };
         state.bites = true;
         let (known, link) = (state.known.clone(), state.link.take());
+        let told = state.told.is_some();
         let journal = std::mem::take(&mut state.journal);
         drop(state);
         // An exit hook or the terminal can block as well, so somebody has to stay outside.
-        let _ = thread::Builder::new().spawn(move || end(&known, link.as_ref(), &journal, code));
+        let _ = thread::Builder::new()
+            .spawn(move || end(&known, link.as_ref(), &journal, (code, told)));
         thread::sleep(CANCELLING + editor::ENDING + WORDS + EXIT);
         let own = rustix::process::getpid();
         let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
@@ -173,7 +207,12 @@ impl Watchdog {
 }
 
 /// Ends the process. What is open is rolled back by the server, which sees its link closed.
-fn end(known: &EndingNow, link: Option<&Severer>, journal: &str, code: ExitCode) -> ! {
+fn end(
+    known: &EndingNow,
+    link: Option<&Severer>,
+    journal: &str,
+    (code, told): (ExitCode, bool),
+) -> ! {
     if let Some(link) = link {
         if let EndingNow::Open { .. } = known {
             link.cancel();
@@ -184,7 +223,10 @@ fn end(known: &EndingNow, link: Option<&Severer>, journal: &str, code: ExitCode)
     // Nobody else may read the keyboard beside the shell.
     editor::end_open_editor();
     let taken = terminal::give_back_settings();
-    let (words, code) = last_words(known, journal, code);
+    let (mut words, code) = last_words(known, journal, code);
+    if !told {
+        words = words.replacen(WHEN_TOLD, "", 1);
+    }
     let (done, said) = std::sync::mpsc::channel();
     let _ = thread::Builder::new().spawn(move || {
         say(taken, &words);
@@ -223,9 +265,8 @@ fn last_words(known: &EndingNow, journal: &str, told: ExitCode) -> (String, Exit
         "" => String::new(),
         journal => format!("\r\nJournal: {journal}: it may lack the end of its run."),
     };
-    let text = format!(
-        "\r\nstagegate hung when it was told to leave, so its process was ended. {outcome}{journal}\r\n"
-    );
+    let text =
+        format!("\r\nstagegate hung{WHEN_TOLD}, so its process was ended. {outcome}{journal}\r\n");
     (text, code)
 }
 

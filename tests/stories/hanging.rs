@@ -260,6 +260,56 @@ fn q_twice_at_the_gate_on_a_dead_disk() {
 }
 
 #[test]
+fn rollback_on_a_dead_disk_keeps_no_lock_waiting() {
+    let stage = Stage::set(Scenario::Clean);
+    let Some(disk) = Disk::new(&stage) else {
+        return;
+    };
+    let mut terminal = disk.run(&stage);
+    terminal.walk_to_the_gate();
+    disk.die();
+    let since = Instant::now();
+    terminal.key("r").wait_for("yes, ROLLBACK").key("y");
+    assert_gone(&stage, &mut terminal, 1, since);
+    assert_said(
+        &terminal,
+        &[
+            "stagegate hung, so",
+            "ROLLED BACK (transaction",
+            "COMMIT was never sent",
+        ],
+    );
+}
+
+#[test]
+fn q_twice_while_the_intent_to_commit_waits_for_a_dead_disk() {
+    let stage = Stage::set(Scenario::Clean);
+    let Some(disk) = Disk::new(&stage) else {
+        return;
+    };
+    let mut terminal = disk.run(&stage);
+    terminal
+        .walk_to_the_gate()
+        .key("c")
+        .wait_for("Type the name of the database")
+        .type_slowly("wiser_ops");
+    disk.die();
+    terminal.key("Enter");
+    disk.wait_until_waited_for();
+    // Nobody takes a key any more: there is nothing on the screen to wait for.
+    std::thread::sleep(Duration::from_millis(1_000));
+    let since = Instant::now();
+    terminal.key("q");
+    std::thread::sleep(Duration::from_millis(ARMING * 2));
+    terminal.key("q");
+    assert_gone(&stage, &mut terminal, 1, since);
+    assert_said(
+        &terminal,
+        &["ROLLED BACK (transaction", "COMMIT was never sent"],
+    );
+}
+
+#[test]
 fn q_on_the_checklist_on_a_dead_disk() {
     let stage = Stage::set(Scenario::Clean);
     let Some(disk) = Disk::new(&stage) else {

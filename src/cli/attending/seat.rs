@@ -12,6 +12,7 @@ use crate::tui::editor::{TextEditor, chosen_editor};
 use crate::tui::input;
 use crate::tui::terminal::{Ours, Terminal};
 use crate::walk::WalkWires;
+use crate::walk::watchdog::Watchdog;
 use color_eyre::eyre::WrapErr;
 use std::io::IsTerminal;
 use std::time::Instant;
@@ -34,11 +35,17 @@ impl Seat {
         scrolls: bool,
         alarms: UnboundedReceiver<Alarm>,
         questions: UnboundedReceiver<Challenge>,
+        watchdog: Watchdog,
     ) -> Result<Seat, Failure> {
         let terminal = Terminal::enter(scrolls).wrap_err("the screen cannot be set up")?;
         let (keys, input) = unbounded_channel();
-        let reader = input::spawn(move |input| keys.send(input).is_ok())
-            .wrap_err("the keyboard cannot be read")?;
+        let reader = input::spawn(move |input| {
+            if input.is_to_leave() {
+                watchdog.hear_press();
+            }
+            keys.send(input).is_ok()
+        })
+        .wrap_err("the keyboard cannot be read")?;
         let editor = TextEditor {
             command: chosen_editor(env),
             rest: reader.rest(),
