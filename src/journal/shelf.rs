@@ -159,6 +159,13 @@ fn read_head_line(file: &mut impl BufRead) -> Option<String> {
     line.ends_with('\n').then_some(line)
 }
 
+/// Whether a journal may have an entry of that kind, as it is named in the file: to look for its word takes
+/// less than to follow a chain that has it not.
+pub(super) fn may_have(path: &Path, kind: &str) -> bool {
+    let has = |text: String| text.contains(&format!("\"what\":\"{kind}\""));
+    size_of(path).is_ok() && read_text(path, LARGEST).is_ok_and(has)
+}
+
 /// Reads a journal.
 ///
 /// # Errors
