@@ -372,7 +372,7 @@ fn a_manifest_is_text_in_utf_8() {
     std::fs::create_dir(&path).unwrap();
     let told = Runbook::load(Some(folder.path())).unwrap_err().to_string();
     assert!(
-        told.contains("runbook.toml cannot be read: Is a directory."),
+        told.contains("runbook.toml cannot be read: it is not an ordinary file"),
         "{told}"
     );
 }
