@@ -11,14 +11,9 @@ use crate::facts::{Millis, OtherSession, ServerMessage};
 /// What `pg_stat_activity.query` says to a role that may not see it.
 const HIDDEN: &str = "<insufficient privilege>";
 
-/// Where the sessions are read from whose columns are [`SESSION`]: what the view `pg_stat_activity` is made of,
-/// with the same rows, and hidden for the same roles. The view joins the names of databases and roles to it,
-/// which a server plans for longer, on a new connection, than it takes to answer.
-pub const SESSIONS: &str = "pg_catalog.pg_stat_get_activity(NULL)";
-
-/// Columns about the session `a` of [`SESSIONS`] or of `pg_stat_activity`: to stand behind its process id, and
-/// to be read by [`session`].
-pub const SESSION: &str = "pg_catalog.pg_get_userbyid(a.usesysid), a.application_name, CASE \
+/// Columns about the session `a` of `pg_stat_activity`: to stand behind its process id, and to be read
+/// by [`session`].
+pub const SESSION: &str = "a.usename, a.application_name, CASE \
      WHEN a.client_port OPERATOR(pg_catalog.=) -1 THEN 'local' \
      ELSE pg_catalog.host(a.client_addr) END, a.state, \
      pg_catalog.left(a.query, 1000), \
@@ -118,7 +113,7 @@ impl Exclusive {
              FROM pg_catalog.pg_locks l \
              JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) l.relation \
              JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace \
-             LEFT JOIN {SESSIONS} a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+             LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
              WHERE {SHUTS_OUT} \
              ORDER BY NOT l.granted, a.xact_start, l.pid, c.relname LIMIT 20"
         )

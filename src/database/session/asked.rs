@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::read_only::{self, Flight, OnItsWay, ReadOnlyLimits};
 use crate::database::link::{BrokenLink, Link};
-use crate::database::others::{Exclusive, SESSION, SESSIONS, WAIT};
+use crate::database::others::{Exclusive, SESSION, WAIT};
 use crate::database::tables;
 use crate::facts::Millis;
 use crate::runbook::objects::Name;
@@ -143,7 +143,7 @@ pub(super) fn question_of_traffic(relations: &[Name]) -> String {
         "SELECT l.pid, {SESSION}, pg_catalog.concat(n.nspname, '.', c.relname), l.mode, \
          l.virtualtransaction \
          FROM {} JOIN pg_catalog.pg_locks l ON c.oid OPERATOR(pg_catalog.=) l.relation \
-         LEFT JOIN {SESSIONS} a ON a.pid OPERATOR(pg_catalog.=) l.pid \
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) l.pid \
          WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted \
          AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() \
          AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d \
