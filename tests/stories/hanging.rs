@@ -283,30 +283,15 @@ fn rollback_on_a_dead_disk_keeps_no_lock_waiting() {
 
 #[test]
 fn q_twice_while_the_intent_to_commit_waits_for_a_dead_disk() {
-    let stage = Stage::set(Scenario::Clean);
-    let Some(disk) = Disk::new(&stage) else {
-        return;
-    };
-    let mut terminal = disk.run(&stage);
-    terminal
-        .walk_to_the_gate()
-        .key("c")
-        .wait_for("Type the name of the database")
-        .type_slowly("wiser_ops");
-    disk.die();
-    terminal.key("Enter");
-    disk.wait_until_waited_for();
-    // Nobody takes a key any more: there is nothing on the screen to wait for.
-    std::thread::sleep(Duration::from_millis(1_000));
-    let since = Instant::now();
-    terminal.key("q");
-    std::thread::sleep(Duration::from_millis(ARMING * 2));
-    terminal.key("q");
-    assert_gone(&stage, &mut terminal, 1, since);
-    assert_said(
-        &terminal,
-        &["ROLLED BACK (transaction", "COMMIT was never sent"],
-    );
+    told_while_the_intent_to_commit_waits(1, |terminal| {
+        // Nobody takes a key any more: there is nothing on the screen to wait for.
+        std::thread::sleep(Duration::from_millis(1_000));
+        let since = Instant::now();
+        terminal.key("q");
+        std::thread::sleep(Duration::from_millis(ARMING * 2));
+        terminal.key("q");
+        since
+    });
 }
 
 #[test]
@@ -327,6 +312,15 @@ fn q_on_the_checklist_on_a_dead_disk() {
 
 #[test]
 fn terminated_while_the_intent_to_commit_waits_for_a_dead_disk() {
+    told_while_the_intent_to_commit_waits(143, |terminal| {
+        let since = Instant::now();
+        terminal.signal(Signal::TERM);
+        since
+    });
+}
+
+/// `tell` tells it to leave, and says since when.
+fn told_while_the_intent_to_commit_waits(code: u32, tell: impl FnOnce(&mut Terminal) -> Instant) {
     let stage = Stage::set(Scenario::Clean);
     let Some(disk) = Disk::new(&stage) else {
         return;
@@ -340,9 +334,8 @@ fn terminated_while_the_intent_to_commit_waits_for_a_dead_disk() {
     disk.die();
     terminal.key("Enter");
     disk.wait_until_waited_for();
-    let since = Instant::now();
-    terminal.signal(Signal::TERM);
-    assert_gone(&stage, &mut terminal, 143, since);
+    let since = tell(&mut terminal);
+    assert_gone(&stage, &mut terminal, code, since);
     // The intent may be in the journal; COMMIT was not sent, and that is what is said.
     assert_said(
         &terminal,
