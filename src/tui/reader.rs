@@ -33,6 +33,7 @@ use perusal::SeenLines;
 use ratatui::style::{Style, Styled};
 use ratatui::text::{Line, Span};
 use std::collections::BTreeMap;
+use std::iter;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -441,25 +442,15 @@ impl DocumentPages {
 
     /// The next row behind (or before) `from` that has a finding below it, round the end.
     pub(crate) fn next_finding(&self, from: RowPlace, forward: bool) -> Option<RowPlace> {
-        let lines = self.index.lines();
-        let is_marked = |line: &usize| self.index.is_marked(*line);
-        let mut behind = (from.line..lines).chain(0..from.line);
-        let mut before = (0..lines.min(from.line + 1)).rev();
         let begins = self.row_of_line(from.line);
-        let line = match forward {
-            true => {
-                let here = from < begins;
-                behind.find(|line| (here || *line != from.line) && is_marked(line))
-            }
-            false => {
-                let here = begins < from;
-                let mut others = (from.line + 1..lines).rev();
-                let found = before.find(|line| (here || *line != from.line) && is_marked(line));
-                found.or_else(|| others.find(is_marked))
-            }
+        let here = if forward {
+            from < begins
+        } else {
+            begins < from
         };
-        let line = line.or_else(|| Some(from.line).filter(is_marked));
-        line.map(|line| self.row_of_line(line))
+        let mut lines = self.round(from.line, forward).enumerate();
+        let line = lines.find(|(nth, line)| (here || *nth > 0) && self.index.is_marked(*line));
+        line.map(|(_, line)| self.row_of_line(line))
     }
 
     /// The next row behind (or before) `from` at which a section begins.
@@ -481,40 +472,22 @@ impl DocumentPages {
     /// The next row from `from` on, or before it, that holds `needle`, which is in small letters; round
     /// the end. Of a script no more is laid out than what may hold it.
     pub(crate) fn find(&self, needle: &str, from: RowPlace, forward: bool) -> Option<RowPlace> {
+        let first = match forward {
+            true => from.part..usize::MAX,
+            false => 0..from.part,
+        };
+        let within = iter::once(first).chain(iter::repeat(0..usize::MAX));
+        let mut lines = self.round(from.line, forward).zip(within);
+        lines.find_map(|(line, within)| self.find_in_line(needle, line, within, forward))
+    }
+
+    /// The lines from this one on, or before it, round the end and to it once more.
+    fn round(&self, from: usize, forward: bool) -> Box<dyn Iterator<Item = usize>> {
         let last = self.last_line();
-        let here = from.line.min(last);
-        let behind = here..=last;
-        let before = 0..=here;
-        let found =
-            |line: usize, within: Range<usize>| self.find_in_line(needle, line, within, forward);
+        let here = from.min(last);
         match forward {
-            true => behind
-                .map(|line| {
-                    (
-                        line,
-                        if line == here {
-                            from.part..usize::MAX
-                        } else {
-                            0..usize::MAX
-                        },
-                    )
-                })
-                .chain(before.map(|line| (line, 0..usize::MAX)))
-                .find_map(|(line, within)| found(line, within)),
-            false => before
-                .rev()
-                .map(|line| {
-                    (
-                        line,
-                        if line == here {
-                            0..from.part
-                        } else {
-                            0..usize::MAX
-                        },
-                    )
-                })
-                .chain(behind.rev().map(|line| (line, 0..usize::MAX)))
-                .find_map(|(line, within)| found(line, within)),
+            true => Box::new((here..=last).chain(0..=here)),
+            false => Box::new((0..=here).rev().chain((here..=last).rev())),
         }
     }
 
