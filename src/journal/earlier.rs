@@ -6,7 +6,7 @@
 
 use super::chain::Line;
 use super::entry::Entry;
-use super::shelf::{ReadJournal, ShelvedJournal, may_have, read_journal, size_of};
+use super::shelf::{ReadJournal, ShelvedJournal, read_journal_with, size_of};
 use crate::facts::{Evidence, ExitCode, OutcomeAnswer, OutcomeWord, Standing, Target};
 use jiff::Timestamp;
 use std::fs::File;
@@ -57,12 +57,12 @@ pub(super) fn is_answered(journal: &Path) -> bool {
 
 /// The run of that journal, where it began a transaction and its outcome is not known.
 fn open_end(path: &Path) -> Option<Earlier> {
-    if is_answered(path) || has_its_end(path)? || !may_have(path, "begun") {
+    if is_answered(path) || has_its_end(path)? {
         return None;
     }
     let ReadJournal {
         replay, writing, ..
-    } = read_journal(path).ok()?;
+    } = read_journal_with("begun", path).ok()?;
     let outcome = replay.outcome();
     let known = outcome.is_some_and(|outcome| outcome.word != OutcomeWord::Unknown);
     if replay.is_rehearsal() || known {

@@ -3,9 +3,7 @@
 
 use super::entry::Opened;
 use super::replay::Attempt;
-use super::shelf::{
-    Head, ReadJournal, ShelvedJournal, is_guarded, may_have, read_journal, size_of,
-};
+use super::shelf::{Head, ReadJournal, ShelvedJournal, is_guarded, read_journal_with, size_of};
 use crate::account::Expected;
 use crate::facts::{Millis, Target, in_words};
 use crate::runbook::Runbook;
@@ -72,10 +70,7 @@ fn read_measured_pass(path: &Path, head: &Head, up_to: usize, left: &mut u64) ->
     let size = size_of(path).ok().filter(|size| *size <= *left)?;
     is_guarded(path).ok()?;
     *left -= size;
-    if !may_have(path, "statement") {
-        return None;
-    }
-    let ReadJournal { replay, broken, .. } = read_journal(path).ok()?;
+    let ReadJournal { replay, broken, .. } = read_journal_with("statement", path).ok()?;
     // Where a walk started over, the last opening is of another script perhaps.
     if broken.is_some() || replay.opened.as_ref()?.script_sha256 != head.opened.script_sha256 {
         return None;

@@ -5,7 +5,7 @@
 //! run has ended. Whatever is in doubt is read again.
 
 use super::entry::{Opened, Perused, ReadBefore};
-use super::shelf::{ReadJournal, ShelvedJournal, may_have, read_guarded_journal, size_of};
+use super::shelf::{ReadJournal, ShelvedJournal, read_guarded_journal, size_of};
 use crate::facts::Target;
 use crate::gate::event::Document;
 use jiff::{SignedDuration, Timestamp};
@@ -106,10 +106,7 @@ struct PastJournal<'a> {
 
 impl PastJournal<'_> {
     fn read<'a>(path: &'a Path, who: &WhoReads, now: Timestamp) -> Option<PastJournal<'a>> {
-        if !may_have(path, "perused") {
-            return None;
-        }
-        let read = read_guarded_journal(path).ok()?;
+        let read = read_guarded_journal("perused", path).ok()?;
         let whole = read.broken.is_none() && !read.writing && read.replay.is_whole();
         // Once more: what it opened with was read before the file was asked for its owner.
         let opened = read.replay.opened.as_ref()?;

@@ -159,37 +159,51 @@ fn read_head_line(file: &mut impl BufRead) -> Option<String> {
     line.ends_with('\n').then_some(line)
 }
 
-/// Whether a journal may have an entry of that kind, as it is named in the file: to look for its word takes
-/// less than to follow a chain that has it not.
-pub(super) fn may_have(path: &Path, kind: &str) -> bool {
-    let has = |text: String| text.contains(&format!("\"what\":\"{kind}\""));
-    size_of(path).is_ok() && read_text(path, LARGEST).is_ok_and(has)
-}
-
 /// Reads a journal.
 ///
 /// # Errors
 /// Why nothing of it can be read, in words.
 pub fn read_journal(path: &Path) -> Result<ReadJournal, String> {
-    size_of(path)?;
-    // Asked before the lines are read: what is read after it is the whole of what was written.
-    let writing = is_being_written(path);
-    let text = read_text(path, LARGEST)?;
+    let (text, writing) = read_with_writing(path)?;
     follow_journal(&text, writing)
 }
 
-/// Reads a journal that nobody else could have written: what is read is the very file that was asked for
-/// that, whatever its name leads to meanwhile.
+/// The same of one that has an entry of that kind, as the file names it: to look for its word takes less
+/// than to follow a chain that has it not.
+pub(super) fn read_journal_with(kind: &str, path: &Path) -> Result<ReadJournal, String> {
+    let (text, writing) = read_with_writing(path)?;
+    must_mention(kind, &text)?;
+    follow_journal(&text, writing)
+}
+
+fn read_with_writing(path: &Path) -> Result<(String, bool), String> {
+    size_of(path)?;
+    // Asked before the lines are read: what is read after it is the whole of what was written.
+    let writing = is_being_written(path);
+    Ok((read_text(path, LARGEST)?, writing))
+}
+
+/// Reads a journal with an entry of that kind that nobody else could have written: what is read is the very
+/// file that was asked for that, whatever its name leads to meanwhile.
 ///
 /// # Errors
 /// Who could have written it, or why nothing of it can be read, in words.
-pub(super) fn read_guarded_journal(path: &Path) -> Result<ReadJournal, String> {
+pub(super) fn read_guarded_journal(kind: &str, path: &Path) -> Result<ReadJournal, String> {
     size_of(path)?;
     let file = File::open(path).map_err(|error| error.to_string())?;
     guards(&file.metadata().map_err(|error| error.to_string())?)?;
     let writing = is_written_elsewhere(&file);
     let text = read_text_of(file, LARGEST)?;
+    must_mention(kind, &text)?;
     follow_journal(&text, writing)
+}
+
+/// Whether a journal may have an entry of that kind.
+fn must_mention(kind: &str, text: &str) -> Result<(), String> {
+    match text.contains(&format!("\"what\":\"{kind}\"")) {
+        true => Ok(()),
+        false => Err(format!("nothing in it is {kind}")),
+    }
 }
 
 /// The text of a journal, followed to its end; `writing` where its program ran when it was read.
