@@ -90,10 +90,8 @@ impl ReadJournal {
         };
         let inquiry = held_against_journal(inquiry, replay);
         let (mut text, code) = told(&inquiry, xid, end);
-        let (of_locks, known) = told_of_locks(&inquiry);
-        if self.asks_of_locks() {
-            text.push_str(of_locks);
-        }
+        let of_locks = self.asks_of_locks().then(|| told_of_locks(&inquiry));
+        text.extend(of_locks.map(|(words, _)| words));
         if code == ExitCode::Committed {
             if !replay.is_whole() && !replay.commit_intended() && !self.writing {
                 text.push_str(COMMIT_MISSING);
@@ -106,7 +104,7 @@ impl ReadJournal {
         }
         let answer = self.answer(text, code);
         OutcomeAnswer {
-            settled: answer.settled && (known || !self.asks_of_locks()),
+            settled: answer.settled && of_locks.is_none_or(|(_, known)| known),
             ..answer
         }
     }

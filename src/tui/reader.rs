@@ -35,7 +35,7 @@ use ratatui::text::{Line, Span};
 use std::collections::BTreeMap;
 use std::iter;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 /// So many columns of a script are never cut for the sake of line numbers.
 const ROOMY: usize = 80;
@@ -144,7 +144,7 @@ impl DocumentPages {
 
     /// The rows that stand with a line.
     fn rows(&self, line: usize) -> Arc<[PageRow]> {
-        let mut laid_out = self.laid_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut laid_out = index::lock(&self.laid_out);
         if let Some(rows) = laid_out.get(&line) {
             return Arc::clone(rows);
         }

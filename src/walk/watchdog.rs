@@ -29,8 +29,6 @@ const CLOSED: Duration = Duration::from_millis(350);
 const CANCELLING: Duration = Duration::from_millis(150);
 /// How long the last words may take, which a terminal may not want.
 const WORDS: Duration = Duration::from_millis(100);
-/// Why it was ended, where it was told to leave.
-const WHEN_TOLD: &str = " when it was told to leave";
 /// How long an orderly exit may take before the process is killed.
 const EXIT: Duration = Duration::from_millis(600);
 
@@ -174,45 +172,39 @@ impl Watchdog {
 
     fn watch(&self) {
         let mut state = self.lock();
-        let code = loop {
-            let tried = state.tried.map(|tried| (tried, ExitCode::RolledBack));
-            let Some((told, code)) = state.told.or(tried) else {
+        let told = loop {
+            let told = state.told;
+            let Some(since) = told.map(|(at, _)| at).or(state.tried) else {
                 let woken = self.0.1.wait(state);
                 state = woken.unwrap_or_else(|broken| broken.into_inner());
                 continue;
             };
             let due = match state.closes {
                 Some(until) => until + CLOSED,
-                None => (told + PATIENCE).max(state.heard + SILENCE),
+                None => (since + PATIENCE).max(state.heard + SILENCE),
             };
             let left = due.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                break code;
+                break told.map(|(_, code)| code);
             }
             let woken = self.0.1.wait_timeout(state, left);
             state = woken.unwrap_or_else(|broken| broken.into_inner()).0;
         };
         state.bites = true;
         let (known, link) = (state.known.clone(), state.link.take());
-        let told = state.told.is_some();
         let journal = std::mem::take(&mut state.journal);
         drop(state);
         // An exit hook or the terminal can block as well, so somebody has to stay outside.
-        let _ = thread::Builder::new()
-            .spawn(move || end(&known, link.as_ref(), &journal, (code, told)));
+        let _ = thread::Builder::new().spawn(move || end(&known, link.as_ref(), &journal, told));
         thread::sleep(CANCELLING + editor::ENDING + WORDS + EXIT);
         let own = rustix::process::getpid();
         let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
     }
 }
 
-/// Ends the process. What is open is rolled back by the server, which sees its link closed.
-fn end(
-    known: &EndingNow,
-    link: Option<&Severer>,
-    journal: &str,
-    (code, told): (ExitCode, bool),
-) -> ! {
+/// Ends the process, which was `told` to leave with that code, or hangs where locks must not wait for it. What
+/// is open is rolled back by the server, which sees its link closed.
+fn end(known: &EndingNow, link: Option<&Severer>, journal: &str, told: Option<ExitCode>) -> ! {
     if let Some(link) = link {
         if let EndingNow::Open { .. } = known {
             link.cancel();
@@ -223,10 +215,7 @@ fn end(
     // Nobody else may read the keyboard beside the shell.
     editor::end_open_editor();
     let taken = terminal::give_back_settings();
-    let (mut words, code) = last_words(known, journal, code);
-    if !told {
-        words = words.replacen(WHEN_TOLD, "", 1);
-    }
+    let (words, code) = last_words(known, journal, told);
     let (done, said) = std::sync::mpsc::channel();
     let _ = thread::Builder::new().spawn(move || {
         say(taken, &words);
@@ -237,7 +226,9 @@ fn end(
 }
 
 /// What is said, and what the process ends with.
-fn last_words(known: &EndingNow, journal: &str, told: ExitCode) -> (String, ExitCode) {
+fn last_words(known: &EndingNow, journal: &str, told: Option<ExitCode>) -> (String, ExitCode) {
+    let when = told.map_or("", |_| " when it was told to leave");
+    let told = told.unwrap_or(ExitCode::RolledBack);
     let of = |xid: &Option<String>| {
         let of = xid.as_ref().map(|xid| format!(" (transaction {xid})"));
         of.unwrap_or_default()
@@ -266,7 +257,7 @@ fn last_words(known: &EndingNow, journal: &str, told: ExitCode) -> (String, Exit
         journal => format!("\r\nJournal: {journal}: it may lack the end of its run."),
     };
     let text =
-        format!("\r\nstagegate hung{WHEN_TOLD}, so its process was ended. {outcome}{journal}\r\n");
+        format!("\r\nstagegate hung{when}, so its process was ended. {outcome}{journal}\r\n");
     (text, code)
 }
 
@@ -297,7 +288,7 @@ mod tests {
     #[test]
     fn no_more_is_said_than_what_is_known() {
         let xid = Some("7".to_owned());
-        let said = |known: &EndingNow| last_words(known, "", TOLD);
+        let said = |known: &EndingNow| last_words(known, "", Some(TOLD));
         let (text, code) = said(&EndingNow::Open { xid: xid.clone() });
         assert!(text.contains("ROLLED BACK (transaction 7): COMMIT was never sent"));
         assert_eq!(code, TOLD);
